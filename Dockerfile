@@ -15,6 +15,9 @@ RUN node scripts/build.mjs
 
 FROM ${NODE_IMAGE}
 LABEL cellhouse.image=gateway
+# Nothing here runs npm, Corepack or Yarn, and the image has only packages that its SBOM lists.
+RUN rm -rf /usr/local/lib/node_modules /opt/yarn-* \
+    && cd /usr/local/bin && rm -f npm npx corepack yarn yarnpkg
 WORKDIR /app
 COPY package.json LICENSE ./
 COPY migrations migrations

@@ -12,7 +12,7 @@ export function releaseNotes({ changelog, version }) {
   const text = section?.split('\n').slice(1).join('\n').trim() ?? '';
   if (text === '') {
     throw new SetupError(
-      `CHANGELOG.md says nothing of ${version}, which package.json names. Move what is under "Unreleased" to a section "## [${version}] - <date>".`,
+      `CHANGELOG.md says nothing of ${version}, which package.json names. Make the heading that says "Unreleased" "## [${version}] - <date>".`,
     );
   }
   return `# Cellhouse ${version}

@@ -30,7 +30,7 @@ it(
   async () => {
     const postgres = await createDebianPostgres();
     onTestFinished(() => postgres.destroy());
-    const cluster = postgres.place('server');
+    const cluster = await postgres.place('server');
     await postgres.make(cluster);
     const wire = await createDatabaseProxy(cluster);
     onTestFinished(() => wire.close());
@@ -93,7 +93,7 @@ it('DATABASE_URL is read from the settings of a service', async () => {
 it('psql makes a role for auditors, who can read the views', async () => {
   const postgres = await createDebianPostgres();
   onTestFinished(() => postgres.destroy());
-  const cluster = postgres.place('server');
+  const cluster = await postgres.place('server');
   await postgres.make(cluster);
   const wire = await createDatabaseProxy(cluster);
   onTestFinished(() => wire.close());

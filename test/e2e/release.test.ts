@@ -34,7 +34,7 @@ const PACKAGE = '/usr/local/lib/node_modules/cellhouse';
 
 /** A clone of this tree, with its changes committed. */
 let clone: string;
-/** Has the released files of FIRST, and the npm package of NEXT. */
+/** Has the released files of FIRST, and the npm package of NEXT, whose other files are in the clone. */
 let released: string;
 let engine: OwnEngine;
 let socketDir: string;
@@ -52,7 +52,8 @@ describe('npm run release', () => {
   }, RELEASE_LIMIT_MS);
   afterAll(async () => {
     await engine?.destroy();
-    await run('docker', ['image', 'rm', `cellhouse-gateway:${FIRST}`]).catch(() => undefined);
+    for (const version of [FIRST, NEXT])
+      await run('docker', ['image', 'rm', `cellhouse-gateway:${version}`]).catch(() => undefined);
     await takeImagesAway?.();
     for (const folder of [clone, released, socketDir])
       rmSync(folder, { recursive: true, force: true });
@@ -95,6 +96,10 @@ describe('npm run release', () => {
       expect(namesIn('cellhouse-gateway')).toEqual(
         expect.arrayContaining(['libc6', 'node', 'graphql']),
       );
+      // Packages inside the program have no manifest of their own, so the SBOM leaves out no other.
+      const find = ['--entrypoint=find', `cellhouse-gateway:${FIRST}`, '/', '-xdev'];
+      const found = await run('docker', ['run', '--rm', ...find, '-name', 'package.json']);
+      expect(found.stdout).toBe('/app/package.json\n');
     },
     RELEASE_LIMIT_MS,
   );
@@ -121,19 +126,35 @@ describe('npm run release', () => {
   );
 
   it(
-    'makes images that an engine without any loads, and that docker compose starts',
+    'makes the next version from the next commit',
     async () => {
-      for (const name of ['gateway', 'worker'])
-        await onEngine('load', '--input', join(released, `cellhouse-${name}-${FIRST}.tar.gz`));
+      commitVersion(NEXT);
+      await release();
+      await run('cp', [join(clone, `release/cellhouse-${NEXT}.tgz`), released]);
+    },
+    RELEASE_LIMIT_MS,
+  );
+
+  it(
+    'makes images that an engine without any loads, and that docker compose starts and upgrades under load',
+    async () => {
+      await loadImages(released, FIRST);
+      await loadImages(join(clone, 'release'), NEXT);
       // postgres:18 is no part of the release: Compose pulls it.
       await run('sh', ['-c', 'docker save postgres:18 | docker --host "$0" load', engine.host]);
       await engineHasLoopback();
+      const version = () => compose('exec', 'gateway', 'node', 'dist/cli.js', '--version');
       try {
         await compose('up', '--detach', '--wait');
-        expect(await compose('exec', 'gateway', 'node', 'dist/cli.js', '--version')).toBe(FIRST);
+        expect(await version()).toBe(FIRST);
         const token = await compose('exec', 'gateway', 'cat', '/var/lib/cellhouse/auth-token');
-        const answer = await compose('exec', 'gateway', 'node', '-e', CALL, token, 'print(6 * 7)');
-        expect(JSON.parse(answer)).toMatchObject({ status: 'OK', stdout: '42\n' });
+        const client = createClient(callsIn(engineNetwork(), token));
+        await upgradeUnderLoad(client, async () => {
+          for (const name of ['docker-compose.yml', '.env'])
+            await run('cp', [join(clone, 'release', name), released]);
+          await compose('up', '--detach', '--wait');
+        });
+        expect(await version()).toBe(NEXT);
         await compose('stop', 'gateway');
         await compose('run', '--rm', 'gateway', 'node', 'dist/cli.js', 'down');
       } finally {
@@ -147,9 +168,6 @@ describe('npm run release', () => {
   it(
     'makes a package that a bare Debian with Node installs, starts, upgrades under load and removes',
     async () => {
-      commitVersion(NEXT);
-      await release(clone, '--tarball');
-      await run('cp', [join(clone, `release/cellhouse-${NEXT}.tgz`), released]);
       const machine = await startMachine();
       try {
         await machine.do('sh', '-c', `cd /release && ${INSTALL}`);
@@ -157,23 +175,16 @@ describe('npm run release', () => {
         const installed = await machine.do('sh', '-c', HASH_PACKAGE);
         let server = await machine.start();
         expect(server.said).toMatch(/^The token is in \/var\/lib\/cellhouse\/auth-token$/m);
-        const client = await machine.client();
-        expect(await client.execute('ann', 'n = 0')).toMatchObject({ status: 'OK' });
-
-        const load = client.count('ann');
-        const long = client.execute('bob', LONG_CODE);
-        await until('the load runs', async () => load.done() > 20);
-        expect(await machine.do('sh', '-c', HASH_PACKAGE)).toBe(installed);
-        await machine.do('sh', '-c', `cd /release && ${INSTALL.replace(FIRST, NEXT)}`);
-        const before = load.done();
-        await until('it serves on', async () => load.done() > before + 5);
-        await server.stop();
-        server = await machine.start();
-        await until('the load goes on', async () => load.done() > before + 30);
-        expect(await client.version()).toBe(NEXT);
-        const counted = await load.end();
-        expect(await client.execute('ann', 'print(n)')).toMatchObject({ stdout: `${counted}\n` });
-        expect(await long).toMatchObject({ status: 'OK', stdout: LONG_OUTPUT, stateLost: false });
+        const { url, token } = await machine.access();
+        await upgradeUnderLoad(createClient(callsTo(url, token)), async (load) => {
+          expect(await machine.do('sh', '-c', HASH_PACKAGE)).toBe(installed);
+          await machine.do('sh', '-c', `cd /release && ${INSTALL.replace(FIRST, NEXT)}`);
+          const before = load.done();
+          await until('it serves on', async () => load.done() > before + 5);
+          await server.stop();
+          server = await machine.start();
+        });
+        expect((await (await fetch(`${url}/livez`)).json()).version).toBe(NEXT);
 
         expect(await machine.do('cellhouse', 'stop')).toContain('Cellhouse is down');
         await server.ended;
@@ -197,16 +208,13 @@ const LONG_CODE = 'import time\nfor i in range(60):\n    print(i)\n    time.slee
 const LONG_OUTPUT = Array.from({ length: 60 }, (_, i) => `${i}\n`).join('');
 /** One hash over all files of the installed package, of which the program must write none. */
 const HASH_PACKAGE = `cd ${PACKAGE} && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum`;
-/** Calls the gateway in whose container it runs. Its arguments are the token and the code. */
+/** Sends a request to Compose's gateway, and prints the answer. Its arguments are the token and the request. */
 const CALL = `
   fetch('http://127.0.0.1:3874/graphql', {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-auth-token': process.argv[1] },
-    body: JSON.stringify({
-      query: 'mutation ($code: String!) { execute(input: { userUuid: "ann", code: $code }) { status stdout } }',
-      variables: { code: process.argv[2] },
-    }),
-  }).then((r) => r.json()).then((answer) => console.log(JSON.stringify(answer.data?.execute ?? answer)))`;
+    body: process.argv[2],
+  }).then((r) => r.text()).then(console.log)`;
 
 /** Files that npm keeps for itself, mounts, and the init of the container. */
 const OTHERS = [
@@ -250,8 +258,8 @@ function commitVersion(version: string): void {
   const change = (name: string, by: (text: string) => string) =>
     writeFileSync(join(clone, name), by(readFileSync(join(clone, name), 'utf8')));
   change('package.json', (text) => text.replace(/"version": ".+?"/, `"version": "${version}"`));
-  const entry = `## [Unreleased]\n\n## [${version}] - 2026-12-02\n\nOf the test.`;
-  change('CHANGELOG.md', (text) => text.replace('## [Unreleased]', () => entry));
+  const entry = `## [${version}] - 2026-12-02\n\nOf the test.\n\n## [`;
+  change('CHANGELOG.md', (text) => text.replace('## [', () => entry));
   execFileSync('git', ['commit', '--quiet', '--all', '--message', version], { cwd: clone });
 }
 
@@ -302,10 +310,20 @@ async function onEngine(...words: string[]): Promise<string> {
   return (await run('docker', all, { maxBuffer: MAX_OUTPUT_BYTES })).stdout.trim();
 }
 
+/** Loads the images of a release, as docs/run/install.md says. */
+async function loadImages(folder: string, version: string): Promise<void> {
+  for (const name of ['gateway', 'worker'])
+    await onEngine('load', '--input', join(folder, `cellhouse-${name}-${version}.tar.gz`));
+}
+
+/** The file by which `nsenter` enters the network namespace of the test's engine. */
+function engineNetwork(): string {
+  return `/proc/${readFileSync(engine.places.pidFile, 'utf8').trim()}/ns/net`;
+}
+
 /** Compose publishes a port on loopback, which the network namespace of the test's engine has only when it is up. */
 async function engineHasLoopback(): Promise<void> {
-  const pid = readFileSync(engine.places.pidFile, 'utf8').trim();
-  await run('nsenter', [`--net=/proc/${pid}/ns/net`, 'ip', 'link', 'set', 'lo', 'up']);
+  await run('nsenter', [`--net=${engineNetwork()}`, 'ip', 'link', 'set', 'lo', 'up']);
 }
 
 /** docker compose in the folder of the release, with its `.env`. */
@@ -366,16 +384,16 @@ async function startMachine() {
     };
   }
 
-  async function client() {
+  async function access() {
     const address = (await run('docker', ['port', id, '3874'])).stdout.trim().split('\n')[0];
     const token = await inMachine('cat', '/var/lib/cellhouse/auth-token');
-    return createClient(`http://${address}`, token);
+    return { url: `http://${address}`, token };
   }
 
   return {
     do: inMachine,
     start,
-    client,
+    access,
     /** The topmost folders and files that were added to those of the image, except {@link OTHERS}. */
     changes: async () => {
       const { stdout: listed } = await run('docker', ['diff', id], { maxBuffer: MAX_OUTPUT_BYTES });
@@ -403,9 +421,27 @@ function saidBy(child: ChildProcess): () => string {
   return () => said;
 }
 
-/** A client that repeats a call, under its key, until a gateway has answered. */
-function createClient(url: string, token: string) {
+/** Sends a request of GraphQL, as JSON, and resolves with the answer. Rejects if there is none. */
+type Calls = (body: string) => Promise<{ data?: { execute?: unknown } }>;
+
+function callsTo(url: string, token: string): Calls {
   const headers = { 'content-type': 'application/json', 'x-auth-token': token };
+  return async (body) => {
+    const response = await fetch(`${url}/graphql`, { method: 'POST', headers, body });
+    return await response.json();
+  };
+}
+
+/** Calls in a network namespace, each by a process of its own. */
+function callsIn(network: string, token: string): Calls {
+  return async (body) => {
+    const call = [process.execPath, '-e', CALL, token, body];
+    return JSON.parse((await run('nsenter', [`--net=${network}`, ...call])).stdout);
+  };
+}
+
+/** A client that repeats a call, under its key, until a gateway has answered. */
+function createClient(calls: Calls) {
   const query = `mutation ($user: String!, $code: String!, $key: String!) {
     execute(input: { userUuid: $user, code: $code, idempotencyKey: $key, timeoutMs: 120000 }) { status stdout stateLost }
   }`;
@@ -414,19 +450,13 @@ function createClient(url: string, token: string) {
     const body = JSON.stringify({ query, variables: { user, code, key: randomUUID() } });
     return await until(
       `an answer to ${code}`,
-      async () => {
-        const answer = await fetch(`${url}/graphql`, { method: 'POST', headers, body })
-          .then((response) => response.json())
-          .catch(() => null);
-        return answer?.data?.execute;
-      },
+      async () => (await calls(body).catch(() => null))?.data?.execute,
       LIMIT_MS / 2,
     );
   }
 
   return {
     execute,
-    version: async () => (await (await fetch(`${url}/livez`)).json()).version,
     /** Counts in a variable of the user's session, until `end()`, which gives the number of calls. */
     count: (user: string) => {
       let done = 0;
@@ -451,4 +481,24 @@ function createClient(url: string, token: string) {
       };
     },
   };
+}
+
+type Client = ReturnType<typeof createClient>;
+type Load = ReturnType<Client['count']>;
+
+/** Upgrades while one user counts and another one's code prints, and expects that both notice nothing. */
+async function upgradeUnderLoad(
+  client: Client,
+  upgrade: (load: Load) => Promise<void>,
+): Promise<void> {
+  expect(await client.execute('ann', 'n = 0')).toMatchObject({ status: 'OK' });
+  const load = client.count('ann');
+  const long = client.execute('bob', LONG_CODE);
+  await until('the load runs', async () => load.done() > 20);
+  await upgrade(load);
+  const before = load.done();
+  await until('the load goes on', async () => load.done() > before + 30);
+  const counted = await load.end();
+  expect(await client.execute('ann', 'print(n)')).toMatchObject({ stdout: `${counted}\n` });
+  expect(await long).toMatchObject({ status: 'OK', stdout: LONG_OUTPUT, stateLost: false });
 }

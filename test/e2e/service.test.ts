@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -23,12 +24,15 @@ import { createOwnEngine, type OwnEngine } from '../../testkit/ownEngine.ts';
 import { until } from '../../testkit/until.ts';
 import { lightWorkerImage } from '../../testkit/workerImage.ts';
 import { type BootedMachine, createMachine } from '../support/bootedMachine.ts';
+import { npmFolder } from '../support/standInImages.ts';
 import { commandOf, fences, readPage } from '../support/userPages.ts';
 
 const LIMIT_MS = 300_000;
 const PAGE = 'docs/run/service.md';
 const BACKUPS = 'var/backups/cellhouse';
-const NPM = 'npm@11';
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+/** The npm package of a release, in the machine. */
+const PACKAGE = `/root/cellhouse-${version}.tgz`;
 /** The folder of changes to units, as an operator makes them with `systemctl edit`. */
 const OVERRIDES = 'etc/systemd/system';
 
@@ -47,6 +51,8 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     // A clone that has been built.
     for (const part of [...PARTS, PACKAGES])
       copy(join(process.cwd(), part), inMachine('root/clone', part));
+    await makePackage(inMachine('root'));
+    addNpm();
     write(
       'etc/cellhouse/cellhouse.env',
       `WORKER_IMAGE=${lightWorkerImage()}\nPORT=${port}\nSOCKET_DIR=${machine.shared}\nMIN_IDLE_WORKERS=1\nMAX_TOTAL_WORKERS=4\n`,
@@ -147,17 +153,13 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     expect(await runCode('x')).toMatchObject({ resultText: '42', stateLost: false });
   });
 
-  it('upgrade to an npm package gets the rest from npm, and serves', async () => {
-    // The machine has no npm yet. This one is of the tests' registry, whatever npm this machine has.
-    execFileSync('npm', ['install', '--global', `--prefix=${inMachine('usr')}`, NPM]);
-    await makePackage(inMachine('root'));
-    const [name = ''] = readdirSync(inMachine('root')).filter((file) => file.endsWith('.tgz'));
-    const { code, output } = await upgrade(`/root/${name}`);
-    expect(output).toMatch(/now serves release-\S+ \(version [\d.]+\)/);
+  it('upgrade to the npm package of a release keeps sessions', async () => {
+    const former = await current();
+    const { code, output } = await upgrade(PACKAGE);
+    expect(output).toContain(`(version ${version})`);
     expect(code).toBe(0);
-    expect(existsSync(inMachine('opt/cellhouse/releases', await current(), 'README.md'))).toBe(
-      true,
-    );
+    expect(await current()).not.toBe(former);
+    expect(existsSync(inMachine('opt/cellhouse/releases', await current(), 'docs'))).toBe(true);
     expect(await runCode('x')).toMatchObject({ resultText: '42', stateLost: false });
   });
 
@@ -289,6 +291,18 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
     expect(readFileSync(inMachine('etc/passwd'), 'utf8')).toContain('cellhouse:');
   });
 
+  it('install of an installed npm package serves, and remove leaves the command of npm', async () => {
+    const npm = (...words: string[]) => machine.run('npm', ...words, '--global');
+    expect(await npm('install', PACKAGE)).toMatchObject({ code: 0 });
+    const { code, output } = await machine.run('cellhouse', 'service', 'install');
+    expect(output).toContain(`The service serves http://127.0.0.1:${port}.`);
+    expect(code).toBe(0);
+    expect(await runCode('6 * 7')).toMatchObject({ resultText: '42' });
+    expect(await machine.run('cellhouse', 'service', 'remove')).toMatchObject({ code: 0 });
+    expect((await machine.run('cellhouse', '--version')).output.trim()).toBe(version);
+    expect(await npm('uninstall', 'cellhouse')).toMatchObject({ code: 0 });
+  });
+
   it('install starts no backups of a PostgreSQL of your own, which they would refuse', async () => {
     write('etc/cellhouse/cellhouse.env', 'DATABASE_URL=postgres://nobody@127.0.0.1:1/nothing\n');
     const { code, output } = await install('--ready-within', '1');
@@ -304,6 +318,17 @@ describe.runIf(process.getuid?.() === 0)('cellhouse service', { timeout: LIMIT_M
   function write(path: string, text: string): void {
     mkdirSync(dirname(inMachine(path)), { recursive: true });
     writeFileSync(inMachine(path), text);
+  }
+
+  /** npm as Debian has it, with the registry, the name server and the authorities of this machine. */
+  function addNpm(): void {
+    copy(npmFolder(), inMachine('usr/lib/node_modules/npm'));
+    symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', inMachine('usr/bin/npm'));
+    const registry = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' });
+    const authorities = 'etc/ssl/certs/ca-certificates.crt';
+    write('root/.npmrc', `prefix=/usr/local\nregistry=${registry}cafile=/${authorities}\n`);
+    for (const file of [authorities, 'etc/resolv.conf'])
+      write(file, readFileSync(`/${file}`, 'utf8'));
   }
 
   /** A release whose server runs `statement` before it serves. All its other commands work. */

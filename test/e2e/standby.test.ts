@@ -1,4 +1,7 @@
-/** What docs/run/standby.md promises: a standby of Debian's PostgreSQL takes over from a primary that dies under load. */
+/**
+ * What docs/run/standby.md promises: a standby of Debian's PostgreSQL takes over from a primary that dies under load. All
+ * connections of gateways have TLS, by the URL that docs/run/database.md names.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isAlive } from '../../src/postgres/server.ts';
@@ -18,7 +21,8 @@ let postgres: ReplicatedPostgres;
 let gateway: TestGateway;
 beforeEach(async () => {
   postgres = await startReplicatedPostgres();
-  gateway = await startTestGateway({ DATABASE_URL: postgres.url, MAX_TOTAL_WORKERS: '8' });
+  const settings = { DATABASE_URL: postgres.url, ...postgres.settings, MAX_TOTAL_WORKERS: '8' };
+  gateway = await startTestGateway(settings);
 }, TIMEOUT_MS);
 afterEach(async () => {
   await gateway.destroy();
@@ -39,6 +43,21 @@ async function recorded(): Promise<readonly (string | null)[]> {
   );
   return (data?.session.executions.edges ?? []).map(({ node }) => node.resultText).toReversed();
 }
+
+it(
+  'the certificate of PostgreSQL is checked, and connections without TLS are refused',
+  async () => {
+    const verify = async (changes: Readonly<Record<string, string>>) =>
+      await runCli(['audit', 'verify'], { ...gateway.env, ...changes });
+    expect(await verify({})).toMatchObject({ code: 0 });
+    const unknown = await verify({ NODE_EXTRA_CA_CERTS: '' });
+    expect(unknown).toMatchObject({ code: 1, output: expect.stringContaining('self-signed') });
+    const [DATABASE_URL = ''] = postgres.url.split('?');
+    const plain = await verify({ DATABASE_URL });
+    expect(plain).toMatchObject({ code: 1, output: expect.stringContaining('no encryption') });
+  },
+  TIMEOUT_MS,
+);
 
 describe('a standby that takes over', () => {
   it(

@@ -58,13 +58,12 @@ interface Link {
   readonly passed: Map<net.Socket, Promise<void>>;
 }
 
-/** @param target the folder of a Unix socket, and its port */
+/** @param target a port of a host, or the folder of a Unix socket and its port */
 export async function createDatabaseProxy(target: DatabaseAddress): Promise<DatabaseProxy> {
   if ('url' in target) throw new Error('The proxy needs the parts of an address.');
   const folder = mkdtempSync(join(tmpdir(), 'cellhouse-proxy-'));
-  const { port } = target;
-  let { host } = target;
-  const fileIn = (directory: string) => join(directory, `.s.PGSQL.${port}`);
+  const file = join(folder, `.s.PGSQL.${target.port}`);
+  let server: Pick<SocketAddress, 'host' | 'port'> = target;
   const links = new Set<Link>();
   let losing: 'commit' | 'answer' | null = null;
   let lost = 0;
@@ -76,13 +75,13 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
   async function listen(tcp: number): Promise<net.Server[]> {
     const both = [net.createServer(relay), net.createServer(relay)] as const;
     both[0].listen(tcp, '127.0.0.1');
-    both[1].listen(fileIn(folder));
+    both[1].listen(file);
     await Promise.all(both.map((server) => once(server, 'listening')));
     return [...both];
   }
 
   function relay(client: net.Socket): void {
-    const upstream = net.connect(fileIn(host));
+    const upstream = connectTo(server);
     const link: Link = { client, upstream, name: '', isStalled: false, passed: new Map() };
     links.add(link);
     client.on('data', (chunk) => {
@@ -154,9 +153,8 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
     open: async () => {
       servers = await listen(tcpPort);
     },
-    moveTo: (server) => {
-      if (server.port !== port) throw new Error('Only the folder of the socket may differ.');
-      host = server.host;
+    moveTo: (other) => {
+      server = other;
       cut();
     },
     delay: (ms) => {
@@ -173,6 +171,12 @@ export async function createDatabaseProxy(target: DatabaseAddress): Promise<Data
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function connectTo({ host, port }: Pick<SocketAddress, 'host' | 'port'>): net.Socket {
+  return host.startsWith('/')
+    ? net.connect(join(host, `.s.PGSQL.${port}`))
+    : net.connect(port, host);
 }
 
 /** Counts the Execute messages (a letter, then a length that includes itself). Short statements are never split. */

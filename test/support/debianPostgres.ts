@@ -1,26 +1,31 @@
 /**
- * Servers and programs of Debian's PostgreSQL, each cluster with a folder and a socket of its own. Role and database are
- * made by the commands of docs/run/database.md.
+ * Servers and programs of Debian's PostgreSQL, each cluster with a folder, a socket and a port of its own. Role and
+ * database are made by the commands of docs/run/database.md. Over TCP, the servers take only connections with TLS, under
+ * the name `localhost`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { ensureUnpacked } from '../../scripts/testing/debianPrograms.mjs';
 import { asServerUser, chooseServerUser } from '../../src/postgres/cluster.ts';
 import type { SocketAddress } from '../../src/postgres/embeddedPostgres.ts';
+import { freePort } from '../../testkit/freePort.ts';
 import { onServer } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
+import { type Certificate, makeCertificate } from './certificate.ts';
 import { commandOf } from './userPages.ts';
 
 const PROGRAMS = 'usr/lib/postgresql/17/bin';
 /** The role of the gateways. */
-const ROLE = 'cellhouse';
+export const DEBIAN_ROLE = 'cellhouse';
 /** The superuser of Debian's clusters. */
 const SUPERUSER = 'postgres';
 const PASSWORD = 'secret';
+/** Who may connect: whoever gets to the socket, and over TCP only with TLS. */
+const RULES = 'local all,replication all trust\nhostssl all all 127.0.0.1/32 trust\n';
 
 /** The same server for its superuser. */
 export const asSuperuser = <Address extends SocketAddress>(address: Address): Address => ({
@@ -34,12 +39,12 @@ function superusersCommand(program: string): string[] {
   return command.replace(/^su postgres -c '(.+)'$/, '$1').split(' ');
 }
 
-/** Where a cluster is, and the address at which its server answers while it runs. */
+/** Where a cluster is, and the address at which its server answers while it runs. It also answers at 127.0.0.1. */
 export type Cluster = SocketAddress & { readonly data: string };
 
 export interface DebianPostgres {
   /** Makes the folder of a cluster. The cluster itself is not made. */
-  place(name: string): Cluster;
+  place(name: string): Promise<Cluster>;
   /** Makes the cluster, with an empty database `cellhouse` of a role `cellhouse`, and starts its server. */
   make(cluster: Cluster): Promise<void>;
   /** Makes one more database of that role. */
@@ -52,6 +57,8 @@ export interface DebianPostgres {
   readonly root: string;
   /** The folder of the programs. */
   readonly programs: string;
+  /** That of all servers. */
+  readonly certificate: Certificate;
   /** Ends the servers, and removes all clusters. */
   destroy(): Promise<void>;
 }
@@ -69,15 +76,17 @@ export async function createDebianPostgres(): Promise<DebianPostgres> {
   const user = chooseServerUser(root);
   // The server's user must get to its folders.
   chmodSync(root, 0o711);
-  if (user) chownSync(root, user.uid, user.gid);
+  const certificate = makeCertificate(root, ['localhost']);
+  if (user) for (const path of [root, certificate.keyFile]) chownSync(path, user.uid, user.gid);
   const servers: ChildProcess[] = [];
 
-  function place(name: string): Cluster {
+  async function place(name: string): Promise<Cluster> {
     const host = join(root, name);
     mkdirSync(host, { mode: 0o700 });
     if (user) chownSync(host, user.uid, user.gid);
     const data = join(host, 'data');
-    return { host, port: 5432, database: 'postgres', username: ROLE, data };
+    const port = await freePort();
+    return { host, port, database: 'postgres', username: DEBIAN_ROLE, data };
   }
 
   async function createDatabase(by: Cluster, name: string): Promise<void> {
@@ -110,7 +119,11 @@ export async function createDebianPostgres(): Promise<DebianPostgres> {
 
   async function start({ data, ...cluster }: Cluster): Promise<void> {
     const address = asSuperuser(cluster);
-    const settings = ['listen_addresses=', `unix_socket_directories=${address.host}`, 'fsync=off'];
+    const settings = [
+      ...['listen_addresses=127.0.0.1', `port=${address.port}`, 'fsync=off'],
+      `unix_socket_directories=${address.host}`,
+      ...['ssl=on', `ssl_cert_file=${certificate.file}`, `ssl_key_file=${certificate.keyFile}`],
+    ];
     const words = ['-D', data, ...settings.flatMap((setting) => ['-c', setting])];
     const server = spawn(...argvOf('postgres', words), { cwd: root, stdio: 'ignore' });
     servers.push(server);
@@ -127,6 +140,7 @@ export async function createDebianPostgres(): Promise<DebianPostgres> {
     make: async (cluster) => {
       const words = ['-D', cluster.data, '--username', SUPERUSER, '--auth=trust', '--no-sync'];
       await run('initdb', words);
+      writeFileSync(join(cluster.data, 'pg_hba.conf'), RULES);
       await start(cluster);
       const [program = '', ...create] = superusersCommand('createuser');
       await run(program, create, { by: cluster, typed: `${PASSWORD}\n${PASSWORD}\n` });
@@ -137,6 +151,7 @@ export async function createDebianPostgres(): Promise<DebianPostgres> {
     run,
     root,
     programs,
+    certificate,
     destroy: async () => {
       for (const server of servers) if (isRunning(server)) await end(server);
       rmSync(root, { recursive: true, force: true });

@@ -1,19 +1,21 @@
 /**
  * Debian's PostgreSQL as docs/run/standby.md sets it up: a primary, a standby that follows it, and one address in front,
- * which the operator moves to the standby.
+ * which the operator moves to the standby. Gateways connect with TLS.
  */
 import { readFileSync } from 'node:fs';
 import type { SocketAddress } from '../../src/postgres/embeddedPostgres.ts';
 import { onServer } from '../../testkit/sharedServer.ts';
 import { until } from '../../testkit/until.ts';
 import { createDatabaseProxy, type DatabaseProxy, killCluster } from './databaseProxy.ts';
-import { asSuperuser, type Cluster, createDebianPostgres } from './debianPostgres.ts';
+import { asSuperuser, type Cluster, createDebianPostgres, DEBIAN_ROLE } from './debianPostgres.ts';
 
 const PAGE = readFileSync(new URL('../../docs/run/standby.md', import.meta.url), 'utf8');
 
 export interface ReplicatedPostgres {
-  /** The address for DATABASE_URL. */
+  /** The address for DATABASE_URL, which needs `settings`. */
   readonly url: string;
+  /** What a gateway needs, so that it trusts the certificate of the servers. */
+  readonly settings: Readonly<Record<string, string>>;
   /** Runs the page's SQL that makes replication synchronous, on the primary. */
   makeSynchronous(): Promise<void>;
   /** Ends the connection from the standby to the primary, and keeps it from coming back. */
@@ -25,15 +27,16 @@ export interface ReplicatedPostgres {
 
 export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
   const postgres = await createDebianPostgres();
-  const [primary, standby] = [postgres.place('primary'), postgres.place('standby')];
+  const [primary, standby] = [await postgres.place('primary'), await postgres.place('standby')];
   await postgres.make(primary);
-  const wire: DatabaseProxy = await createDatabaseProxy(primary);
+  const wire: DatabaseProxy = await createDatabaseProxy(overTcp(primary));
   const replication = await createDatabaseProxy(primary);
   await postgres.run('pg_basebackup', baseBackupOnPage(replication, standby));
   await postgres.start(standby);
   await until('the standby follows', () => isFollowed(primary));
   return {
-    url: wire.url.replace(/\/postgres$/, '/cellhouse'),
+    url: encrypted(wire.url),
+    settings: { NODE_EXTRA_CA_CERTS: postgres.certificate.file },
     makeSynchronous: async () => {
       await runSql(primary, sqlOnPage('synchronous_standby_names'));
       await until('the standby is synchronous', () => isFollowed(primary, 'sync'));
@@ -42,7 +45,7 @@ export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
     failOver: async () => {
       await killCluster(primary.data);
       await runSql(standby, sqlOnPage('pg_promote'));
-      wire.moveTo(standby);
+      wire.moveTo(overTcp(standby));
     },
     destroy: async () => {
       await wire.close();
@@ -50,6 +53,16 @@ export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
       await postgres.destroy();
     },
   };
+}
+
+/** PostgreSQL uses no TLS on its socket. */
+function overTcp(cluster: SocketAddress): SocketAddress {
+  return { ...cluster, host: '127.0.0.1' };
+}
+
+/** The URL as docs/run/database.md says, with the name for which the certificate holds. */
+function encrypted(url: string): string {
+  return `postgres://${DEBIAN_ROLE}@localhost:${new URL(url).port}/cellhouse?sslmode=verify-full`;
 }
 
 /** The words after `pg_basebackup` on the page, with the test's address, user and folder. */

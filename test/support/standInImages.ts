@@ -79,14 +79,14 @@ async function build(
 
 async function addNode(context: string): Promise<void> {
   copyFileSync(await ensureNode24(), join(context, 'node'));
-  const npm = dirname(dirname(realpathSync(npmProgram())));
-  cpSync(npm, join(context, 'npm'), { recursive: true });
+  cpSync(npmFolder(), join(context, 'npm'), { recursive: true });
   copyFileSync('/etc/ssl/certs/ca-certificates.crt', join(context, 'ca-certificates.crt'));
 }
 
-/** The path that npm passes to its child processes, else npm beside Node. */
-function npmProgram(): string {
-  return process.env.npm_execpath ?? join(dirname(process.execPath), 'npm');
+/** The package of npm on this machine. npm passes its path to its child processes. Otherwise it is beside Node. */
+export function npmFolder(): string {
+  const program = process.env.npm_execpath ?? join(dirname(process.execPath), 'npm');
+  return dirname(dirname(realpathSync(program)));
 }
 
 function addEntrypoint(context: string): void {

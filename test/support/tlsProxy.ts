@@ -21,6 +21,7 @@ import { connect } from 'node:tls';
 import { ensureUnpacked } from '../../scripts/testing/debianPrograms.mjs';
 import { freePort } from '../../testkit/freePort.ts';
 import { until } from '../../testkit/until.ts';
+import { type Certificate, makeCertificate } from './certificate.ts';
 import { fences, readPage } from './userPages.ts';
 
 export const PROXIES = ['nginx', 'caddy'] as const;
@@ -60,8 +61,7 @@ interface Places {
   readonly root: string;
   readonly logs: string;
   readonly temporary: string;
-  readonly certificate: string;
-  readonly key: string;
+  readonly certificate: Certificate;
 }
 
 interface Program {
@@ -82,8 +82,8 @@ export async function startTlsProxy(
   const port = await freePort();
   const places = makePlaces();
   const recipe = recipeOf(name)
-    .replaceAll('/etc/ssl/cellhouse.pem', places.certificate)
-    .replaceAll('/etc/ssl/cellhouse.key', places.key);
+    .replaceAll('/etc/ssl/cellhouse.pem', places.certificate.file)
+    .replaceAll('/etc/ssl/cellhouse.key', places.certificate.keyFile);
   const prepare = name === 'nginx' ? prepareNginx : prepareCaddy;
   const debian = await ensureUnpacked('proxies');
   const { path, words, printing } = prepare(recipe, { debian, port, places, gateways });
@@ -134,8 +134,8 @@ export async function startTlsProxy(
   return {
     url: `https://127.0.0.1:${port}`,
     port,
-    certificate: readFileSync(places.certificate, 'utf8'),
-    certificateFile: places.certificate,
+    certificate: places.certificate.text,
+    certificateFile: places.certificate.file,
     configuration,
     pids: () => [pid, ...childrenOf(pid)],
     logs,
@@ -158,17 +158,8 @@ function makePlaces(): Places {
   const [logs, temporary] = [join(root, 'log'), join(root, 'temporary')];
   for (const folder of [logs, temporary]) mkdirSync(folder);
   chmodSync(temporary, 0o777);
-  const [certificate, key] = [join(root, 'cellhouse.pem'), join(root, 'cellhouse.key')];
-  execFileSync(
-    'openssl',
-    [
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc'],
-      ...['-days', '2', '-subj', `/CN=${HOST_NAME}`, '-keyout', key, '-out', certificate],
-      ...['-addext', `subjectAltName=DNS:${HOST_NAME},IP:127.0.0.1`],
-    ],
-    { stdio: 'pipe' },
-  );
-  return { root, logs, temporary, certificate, key };
+  const certificate = makeCertificate(root, [HOST_NAME, 'IP:127.0.0.1']);
+  return { root, logs, temporary, certificate };
 }
 
 interface Wanted {
