@@ -53,7 +53,6 @@ export const COVERED: Readonly<Record<string, readonly string[]>> = {
     ...['worker-image/Dockerfile', 'worker-image/packages.txt', 'src/config'],
     ...['README.md', 'docs/run/install.md', 'docs/run/backup.md', 'docs/run/isolation.md'],
     ...['test/support/compose.yml', 'test/support/standInImages.ts', 'test/support/standIns'],
-    'docs/run/backup.md',
   ],
   'degraded.test.ts': ['src/pool', 'src/runtime', 'testkit/gateway.ts'],
   'ownEngine.test.ts': SET_UP,

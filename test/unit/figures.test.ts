@@ -216,6 +216,9 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
     ['closes idle connections after {}.', constant(SERVER, 'KEEP_ALIVE_TIMEOUT_MS')],
     ['- `keepalive {}`', atMost(constant(SERVER, 'KEEP_ALIVE_TIMEOUT_MS'))],
   ],
+  'docs/run/service.md': [
+    ['A start with more than {} there', constant('src/postgres/server.ts', 'MAX_LOG_BYTES')],
+  ],
   'docs/run/sizing.md': [
     ['| memory of an idle worker | {} | `npm run bench -- density`', IDLE_WORKER],
     [

@@ -213,6 +213,7 @@ for (const name of ['requirements.txt', 'setup.sh']) writeFileSync(join(folder, 
 
 /** What stands for something on the pages -> what the parsers accept in its place. */
 const STANDS_FOR: Readonly<Record<string, string>> = {
+  COMMAND: 'down',
   N: '1',
   SECONDS: '1',
   URL: 'https://code.example.com',
