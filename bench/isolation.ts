@@ -1,6 +1,6 @@
 /**
  * Measures what gVisor costs: `1+1` of `execute` through a gateway whose workers run under runsc, compared with a
- * gateway whose workers run under runc, and how much more memory the worker of these calls has. The bench adds runsc to the
+ * gateway whose workers run under runc, and how much more memory a new worker takes. The bench adds runsc to the
  * engine, as `npm test` does.
  *
  * `npm run bench -- isolation [--samples N]`
@@ -36,10 +36,11 @@ export const isolationBench: Bench = {
       return { ...contenderAt(gateway), name: `under ${runtime}` };
     };
     return await withContenders([() => start('runc'), () => start('runsc')], async (contenders) => {
+      for (const { roundTrip } of contenders) await roundTrip();
+      const [runc = 0, runsc = 0] = await Promise.all(gateways.map(memoryMib));
+      const more = { name: 'memory of a new worker: more than under runc', unit: 'MiB' };
       const turns = { samples: Number(values.samples), warmUp: WARM_UP };
       const [base, measured] = await takeTurns(contenders, turns);
-      const [runc = 0, runsc = 0] = await Promise.all(gateways.map(memoryMib));
-      const more = { name: 'memory of the worker: more than under runc', unit: 'MiB' };
       return {
         comparisons: [{ name: '1+1', unit: 'ms', base, measured }],
         figures: [{ ...more, value: runsc - runc }],

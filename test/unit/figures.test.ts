@@ -436,8 +436,10 @@ it('docs/internals/security.md has the memory that gVisor needs', () => {
   expect(checkFigures(readPage('docs/internals/security.md'), [row]).wrong).toEqual([]);
 });
 
-it('doctor reckons with the memory of an idle worker that the bench has measured', () => {
+it('doctor reckons with the memory of an idle worker that the benches have measured', () => {
+  const more = found(REPORT, /gVisor adds to a new worker \| (\d+) MiB/);
   expect(constant(MACHINE, 'IDLE_WORKER_MB')).toBe(IDLE_WORKER);
+  expect(constant(MACHINE, 'IDLE_GVISOR_MB')).toBe(Number(more.toPrecision(2)) * MIB);
 });
 
 it('finds the settings beside their figures', () => {

@@ -51,7 +51,7 @@ const MAX_FILES = 65_536;
 const HOST_TASKS_PER_PROCESS = 4;
 /** gVisor's own threads; an idle sandbox has about thirty. */
 const SANDBOX_TASKS = 256;
-/** The additional memory of an idle worker under gVisor, compared with runc. Measured: about 110 MiB. */
+/** An idle worker takes nearly this much more memory under gVisor than under runc (`npm run bench -- isolation`). */
 const SANDBOX_MEMORY_MB = 128;
 
 /**
