@@ -17,6 +17,8 @@ export interface Behaviour {
   readonly code: string;
   /** Run first, and expected to end well. */
   readonly before?: string;
+  /** What still runs when the code is accepted, so that the code waits for it. It must end as OK. */
+  readonly running?: string;
   readonly timeoutMs?: number;
   readonly graceMs?: number;
   /** How long it may take if it always has a CPU. Default: its time limit and the grace. */
@@ -89,7 +91,9 @@ export function testBehaviours(
       const { timeoutMs = DEFAULT_TIMEOUT_MS, graceMs = DEFAULT_GRACE_MS } = test;
       await expectOk(runner, `variable = 1\n${test.before ?? ''}`);
       const [startedAt, stallAt] = [performance.now(), cpuStallMs()];
+      const running = test.running === undefined ? null : expectOk(runner, test.running);
       const ran = await runner.run(test.code, { ...test, timeoutMs, graceMs });
+      await running;
       const tookMs = performance.now() - startedAt - (cpuStallMs() - stallAt);
       const { endsWithinMs = timeoutMs + graceMs } = test;
       expect(tookMs).toBeLessThan(endsWithinMs + MAX_OVERTIME_MS);

@@ -214,7 +214,7 @@ class Differences(WithHome):
         for number in range(2 * ENTRIES_PER_CLOCK_READING):
             (self.folder / str(number)).touch()
         steps = chain([0.0], repeat(1e9))
-        with mock.patch.object(home_tree.time, "thread_time", side_effect=steps):
+        with mock.patch("time.thread_time", side_effect=steps):
             changes = self.look()
         self.assertEqual(len(changes), 2 * ENTRIES_PER_CLOCK_READING)
 
