@@ -13,7 +13,8 @@ const { db, workers, start, userUuid } = await useServiceGateways({
   MAX_CONTEXTS: String(MAX_CONTEXTS),
   MAX_QUEUED_EXECUTIONS: '2',
 });
-const gateways = [await start(), await start()] as const;
+const othersDatabase = await db.open();
+const gateways = [await start(), await start({ database: othersDatabase })] as const;
 const [{ service: one }, { service: other }] = gateways;
 beforeEach(() => {
   workers.hasNoKernels = false;
@@ -250,7 +251,13 @@ describe('deleteContext', () => {
 
   it('may be called twice at the same time', async () => {
     const { id } = await create();
-    expect(await Promise.all([remove(id), remove(id, other)])).toEqual([true, true]);
+    // The second call has read that the context is open when the first one deletes it.
+    vi.spyOn(othersDatabase.queries, 'contexts').mockImplementationOnce(async (ids) => {
+      const open = await db.queries.contexts(ids);
+      expect(await remove(id)).toBe(true);
+      return open;
+    });
+    expect(await remove(id, other)).toBe(true);
     expect(await list()).toHaveLength(1);
   });
 });
