@@ -7,8 +7,9 @@
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import { startTestGateway, type TestGateway } from '../testkit/gateway.ts';
-import { interrupt, printed, submit } from '../testkit/interpreter.ts';
+import { submit } from '../testkit/interpreter.ts';
 import { until } from '../testkit/until.ts';
+import { createHttpTransfers } from './files.ts';
 import type { Bench, BenchResult } from './suite/bench.ts';
 import { median } from './suite/statistics.ts';
 import { cpuMs } from './support/processes.ts';
@@ -82,6 +83,7 @@ const PRINTS = 25;
 const LEAST_PAUSE_S = 0.05;
 const PAUSE_OF_A_FOLLOWER_S = 0.00016;
 const USER = 'bench';
+const BEGIN = 'begin';
 const TIMEOUT_MS = 120_000;
 const MS_PER_S = 1_000;
 
@@ -94,14 +96,12 @@ interface Round {
 
 /** @throws Error if a follower missed a print */
 export async function runRound(gateway: TestGateway, count: number): Promise<Round> {
-  // An earlier execution of the user delays the measured one until all followers are connected.
-  const before = await submit(gateway, USER, 'print()\nimport time\ntime.sleep(100)', {
-    timeoutMs: TIMEOUT_MS,
-  });
-  const client = gateway.socket();
-  await printed(client, before.id, 1);
-  await client.dispose();
-  const code = `for _ in range(${PRINTS}):
+  // It begins to print when all followers are connected: at a file, which the gateways of older commits take, too.
+  const code = `import os, time
+while not os.path.exists('${BEGIN}'):
+    time.sleep(0.01)
+os.remove('${BEGIN}')
+for _ in range(${PRINTS}):
     time.sleep(${Math.max(LEAST_PAUSE_S, count * PAUSE_OF_A_FOLLOWER_S)})
     print(time.time())`;
   const { id } = await submit(gateway, USER, code, { timeoutMs: TIMEOUT_MS });
@@ -109,7 +109,7 @@ export async function runRound(gateway: TestGateway, count: number): Promise<Rou
   try {
     await until('all follow', async () => (await readMetrics(gateway)).followers === count);
     const cpuBefore = cpuMs(gateway.pid);
-    await interrupt(gateway, before.id);
+    await createHttpTransfers(gateway, USER).up(BEGIN, 0);
     const arrivals = [...(await followers.arrivals)];
     const missed = arrivals.filter(([, arrival]) => arrival.followers !== count);
     if (arrivals.length !== PRINTS || missed.length > 0)

@@ -21,7 +21,7 @@ const MIB = 1024 ** 2;
 /** PostgreSQL writes its log in pieces of 16 MiB, and stops when there is no room for the next ones. */
 const FULL_BYTES = 200 * MIB;
 /** A busy installation fills this in a day (docs/run/sizing.md), an image takes about as much. */
-const LOW_BYTES = 2 * 1024 * MIB;
+const LOW_BYTES = 3 * 1024 * MIB;
 /** A folder and a socket for each worker, or the files of DATA_DIR without a database. */
 const SMALL_BYTES = MIB;
 /** Each worker, each file of PostgreSQL and each layer of an image needs some inodes. */

@@ -105,7 +105,8 @@ export async function createDebianPostgres(): Promise<DebianPostgres> {
     words: readonly string[],
     { by, typed = '' }: RunOptions = {},
   ): Promise<string> {
-    const env = { ...process.env, ...(by && { PGHOST: by.host, PGUSER: SUPERUSER }) };
+    const server = by && { PGHOST: by.host, PGPORT: `${by.port}`, PGUSER: SUPERUSER };
+    const env = { ...process.env, ...server };
     // In a session of its own, it has no terminal: it reads passwords from its standard input.
     const options = { cwd: root, env, detached: true, stdio: 'pipe' } as const;
     const child = spawn(...argvOf(program, words), options);
