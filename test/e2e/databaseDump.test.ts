@@ -107,7 +107,8 @@ it('psql makes a role for auditors, who can read the views', async () => {
   const [, ...words] = commandOf(AUDIT, 'psql --file ').split(' ');
   await postgres.run('psql', words, { by: cluster, typed: 'secret\nsecret\n' });
   const read = ['--tuples-only', '--command', 'SELECT user_uuid FROM audit.sessions', 'cellhouse'];
-  const asAuditor = ['--host', cluster.host, '--username', 'cellhouse_auditor', ...read];
+  const address = ['--host', cluster.host, '--port', `${cluster.port}`];
+  const asAuditor = [...address, '--username', 'cellhouse_auditor', ...read];
   expect((await postgres.run('psql', asAuditor)).trim()).toBe('ann');
 });
 

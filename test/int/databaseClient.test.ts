@@ -1,9 +1,14 @@
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { createClient, type DatabaseAddress } from '../../src/events/connection/client.ts';
 import { until } from '../../testkit/until.ts';
+import { makeCertificate } from '../support/certificate.ts';
 
 const sockets = new Set<net.Socket>();
 let isStalled = false;
@@ -11,8 +16,7 @@ let isStalled = false;
 let cutAfter = Number.POSITIVE_INFINITY;
 let address: DatabaseAddress;
 const relay = net.createServer((client) => {
-  const server = inject('database');
-  if ('url' in server) throw new Error('The test database is reached by its parts.');
+  const server = partsOf(inject('database'));
   const upstream = net.connect(`${server.host}/.s.PGSQL.${server.port}`);
   for (const socket of [client, upstream]) sockets.add(socket.on('error', () => undefined));
   client.on('data', (chunk) => {
@@ -25,15 +29,40 @@ const relay = net.createServer((client) => {
   client.on('close', () => upstream.destroy());
 });
 
+/** Leads to `relay`. A client first asks whether it may use TLS. */
+const tlsRelay = net.createServer((client) => {
+  client.once('data', () => {
+    client.write('S');
+    const { text, keyFile } = certificate;
+    const options = { isServer: true, cert: text, key: readFileSync(keyFile) };
+    relay.emit('connection', new TLSSocket(client, options));
+  });
+});
+let overTls: DatabaseAddress;
+const folder = mkdtempSync(join(tmpdir(), 'ch-database-client-'));
+const certificate = makeCertificate(folder, ['localhost']);
+
+function partsOf(server: DatabaseAddress): Exclude<DatabaseAddress, { url: string }> {
+  if ('url' in server) throw new Error('The test database is reached by its parts.');
+  return server;
+}
+
 beforeAll(async () => {
-  relay.listen(0, '127.0.0.1');
-  await once(relay, 'listening');
-  const { port } = relay.address() as net.AddressInfo;
-  address = { ...inject('database'), host: '127.0.0.1', port };
+  const ports = [relay, tlsRelay].map(async (server) => {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as net.AddressInfo).port;
+  });
+  const [port = 0, tlsPort = 0] = await Promise.all(ports);
+  const server = partsOf(inject('database'));
+  address = { ...server, host: '127.0.0.1', port };
+  const { username, database } = server;
+  overTls = { url: `postgres://${username}@127.0.0.1:${tlsPort}/${database}?sslmode=require` };
 });
 afterAll(() => {
   for (const socket of sockets) socket.destroy();
-  relay.close();
+  for (const server of [relay, tlsRelay]) server.close();
+  rmSync(folder, { recursive: true });
 });
 
 describe('a connection', () => {
@@ -75,22 +104,29 @@ describe('a connection', () => {
     await close(0);
   });
 
-  it('that is half open ends its queries within the limit, and the next query uses a new connection', async () => {
-    const limits = { name: 'half-open', maxConnections: 2, answerTimeoutMs: 200 };
-    const { sql, answered, close } = createClient(address, limits);
-    await answered(sql`SELECT 1`);
-    isStalled = true;
-    // The last query shares a connection with a query that has waited longer, and fails together with it.
-    const all = await Promise.allSettled([
-      answered(sql`SELECT 2`),
-      answered(sql`SELECT 3`),
-      delay(100).then(() => answered(sql`SELECT 5`)),
-    ]);
-    for (const result of all) expect(result).toMatchObject({ reason: { code: 'NO_ANSWER' } });
-    isStalled = false;
-    expect([...(await answered(sql`SELECT 4 AS four`))]).toEqual([{ four: 4 }]);
-    await close(0);
-  });
+  it.each([
+    ['TCP', () => address, 'NO_ANSWER'],
+    ['TLS', () => overTls, 'CONNECTION_CLOSED'],
+  ])(
+    'over %s that is half open ends its queries within the limit, and the next query uses a new one',
+    async (_, reach, sharedCode) => {
+      const limits = { name: 'half-open', maxConnections: 2, answerTimeoutMs: 200 };
+      const { sql, answered, close } = createClient(reach(), limits);
+      await answered(sql`SELECT 1`);
+      isStalled = true;
+      // The last query shares a connection with a query that has waited longer, and fails together with it.
+      const all = await Promise.allSettled([
+        answered(sql`SELECT 2`),
+        answered(sql`SELECT 3`),
+        delay(100).then(() => answered(sql`SELECT 5`)),
+      ]);
+      const codes = ['NO_ANSWER', 'NO_ANSWER', sharedCode];
+      expect(all).toMatchObject(codes.map((code) => ({ reason: { code } })));
+      isStalled = false;
+      expect([...(await answered(sql`SELECT 4 AS four`))]).toEqual([{ four: 4 }]);
+      await close(0);
+    },
+  );
 
   it('is not given up if the answer came while this process was paused', async () => {
     const limits = { name: 'paused', maxConnections: 1, answerTimeoutMs: 200 };

@@ -228,19 +228,31 @@ function deadSocket(): net.Socket {
 
 /**
  * A socket's 'error' and 'close' are one turn of the event loop apart. postgres.js loses a query that it sends in
- * between: the query never settles. So its listeners for 'error' are delayed until right before those for 'close'.
+ * between: the query never settles. So its listeners for 'error' are called right before those for 'close'.
+ *
+ * For TLS, postgres.js removes all listeners, and the TLS socket adds its own. It ends at 'close'. An error that it is
+ * told then has no listener any more, and ends this process. So does an 'error' of this socket that nobody listens to.
  */
 function tellErrorWithClose(socket: net.Socket): net.Socket {
-  let failure: Error | null = null;
-  socket.on('error', (error) => {
-    failure = error;
-  });
   const on = socket.on.bind(socket) as (event: string, listener: Listener) => net.Socket;
-  const onButError = (event: string, listener: Listener): net.Socket =>
-    event === 'error'
-      ? on('close', () => failure !== null && listener(failure))
-      : on(event, listener);
-  return Object.assign(socket, { on: onButError });
+  const removeAll = socket.removeAllListeners.bind(socket);
+  let failure: unknown = null;
+  let isForTls = false;
+  const noteError = (error: unknown) => {
+    failure = error;
+  };
+  on('error', noteError);
+  return Object.assign(socket, {
+    on: (event: string, listener: Listener): net.Socket => {
+      if (event !== 'error') return on(event, listener);
+      return isForTls ? socket : on('close', () => failure !== null && listener(failure));
+    },
+    removeAllListeners: (): net.Socket => {
+      isForTls = true;
+      removeAll();
+      return on('error', noteError);
+    },
+  });
 }
 
 type Listener = (...args: unknown[]) => unknown;
@@ -275,7 +287,7 @@ async function withDeadline<T>(
 
 /**
  * The error for a query without an answer. When the connections are destroyed, all other queries on them fail with the
- * same code. They may be repeated.
+ * same code, or with CONNECTION_CLOSED if they use TLS. They may be repeated.
  */
 function noAnswer(message: string, options?: ErrorOptions): Error {
   return Object.assign(new Error(message, options), { code: NO_ANSWER });
