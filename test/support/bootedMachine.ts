@@ -83,6 +83,7 @@ export async function createMachine(engineFolder: string): Promise<BootedMachine
   execFileSync('systemctl', [`--root=${root}`, 'enable', 'docker.socket', 'docker.service']);
 
   let nspawn: ChildProcess | null = null;
+  /** The process id of the machine's init, or 0. A signal to 0 would go to the test's own process group. */
   let leader = 0;
 
   async function boot(): Promise<void> {
@@ -149,6 +150,7 @@ export async function createMachine(engineFolder: string): Promise<BootedMachine
   async function ended(child: ChildProcess): Promise<void> {
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
     nspawn = null;
+    leader = 0;
   }
 
   return {
@@ -164,9 +166,10 @@ export async function createMachine(engineFolder: string): Promise<BootedMachine
     run: command,
     destroy: async () => {
       if (nspawn !== null) {
-        // Kills the init of the machine: the machine would outlive a killed systemd-nspawn.
         const exit = ended(nspawn);
-        process.kill(leader, 'SIGKILL');
+        // The machine would outlive a killed systemd-nspawn.
+        if (leader > 0) process.kill(leader, 'SIGKILL');
+        else nspawn.kill('SIGKILL');
         await exit;
       }
       await run('rm', ['--recursive', '--force', folder, shared]);
