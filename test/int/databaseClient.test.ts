@@ -16,7 +16,7 @@ let isStalled = false;
 let cutAfter = Number.POSITIVE_INFINITY;
 let address: DatabaseAddress;
 const relay = net.createServer((client) => {
-  const server = partsOf(inject('database'));
+  const server = inject('database');
   const upstream = net.connect(`${server.host}/.s.PGSQL.${server.port}`);
   for (const socket of [client, upstream]) sockets.add(socket.on('error', () => undefined));
   client.on('data', (chunk) => {
@@ -42,11 +42,6 @@ let overTls: DatabaseAddress;
 const folder = mkdtempSync(join(tmpdir(), 'ch-database-client-'));
 const certificate = makeCertificate(folder, ['localhost']);
 
-function partsOf(server: DatabaseAddress): Exclude<DatabaseAddress, { url: string }> {
-  if ('url' in server) throw new Error('The test database is reached by its parts.');
-  return server;
-}
-
 beforeAll(async () => {
   const ports = [relay, tlsRelay].map(async (server) => {
     server.listen(0, '127.0.0.1');
@@ -54,7 +49,7 @@ beforeAll(async () => {
     return (server.address() as net.AddressInfo).port;
   });
   const [port = 0, tlsPort = 0] = await Promise.all(ports);
-  const server = partsOf(inject('database'));
+  const server = inject('database');
   address = { ...server, host: '127.0.0.1', port };
   const { username, database } = server;
   overTls = { url: `postgres://${username}@127.0.0.1:${tlsPort}/${database}?sslmode=require` };
