@@ -30,6 +30,19 @@ const [gateway, other] = [await db.open(), await db.open()] as const;
 const expire = (name: string) =>
   db.sql`UPDATE leases SET expires_at = clock_timestamp() - interval '1 ms' WHERE name = ${name}`;
 
+/** Takes a lease from a living holder. If the holder renews it between the two steps, it is made to expire again. */
+async function takeFromLiving<T>(name: string, acquire: () => Promise<T | null>): Promise<T> {
+  let taken: T | null = null;
+  await expect
+    .poll(async () => {
+      await expire(name);
+      taken = await acquire();
+      return taken;
+    })
+    .not.toBeNull();
+  return taken as T;
+}
+
 async function lostName(database: Database): Promise<string> {
   const names = new EventTarget();
   const off = database.leases.onLost((name) =>
@@ -84,11 +97,7 @@ describe('a lease', () => {
   it('is reported as lost once another gateway has it', async () => {
     await gateway.leases.acquire('taken');
     const lost = lostName(gateway);
-    await expire('taken');
-    // If the holder renews the lease between the two steps, the next attempt makes it expire again.
-    await expect
-      .poll(async () => (await expire('taken')) && (await other.leases.acquire('taken')))
-      .not.toBeNull();
+    await takeFromLiving('taken', () => other.leases.acquire('taken'));
     expect(await lost).toBe('taken');
   });
 
@@ -180,8 +189,9 @@ describe('the lease on a worker', () => {
     if (!mine) throw new Error('not acquired');
     const stored = { ...mine, bootId: 'boot-1', seq: 41, progress: { execution: 'x', seq: 3 } };
     await gateway.store.commit({ streams: [], cursor: stored });
-    await expire(`worker-${worker.id}`);
-    const theirs = await other.leases.acquireWorker(worker.id);
+    const theirs = await takeFromLiving(`worker-${worker.id}`, () =>
+      other.leases.acquireWorker(worker.id),
+    );
     expect(theirs).toEqual({ ...stored, epoch: 2 });
     const late = gateway.store.commit({ streams: [], cursor: { ...stored, seq: 42 } });
     await expect(late).rejects.toMatchObject({ name: 'FencedError', workerId: worker.id });
@@ -200,11 +210,9 @@ describe('the lease on a worker', () => {
     })();
     const fenced = expect(writing).rejects.toMatchObject({ name: 'FencedError' });
     await expect.poll(() => storedSeq).toBeGreaterThan(20);
-    let taken = null;
-    while (taken === null) {
-      await expire(`worker-${worker.id}`);
-      taken = await other.leases.acquireWorker(worker.id);
-    }
+    const taken = await takeFromLiving(`worker-${worker.id}`, () =>
+      other.leases.acquireWorker(worker.id),
+    );
     await fenced;
     expect(taken.seq).toBe(storedSeq);
   });
