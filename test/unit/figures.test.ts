@@ -69,7 +69,7 @@ const { info = 0, warn = 0, error = 0 } = pino.levels.values;
 
 const FIGURES: Readonly<Record<string, readonly Row[]>> = {
   'README.md': [
-    ['sessions go on for {}, and a server', setting('WORKER_ORPHAN_TIMEOUT_MS')],
+    ['Sessions run on for {}, and a server', setting('WORKER_ORPHAN_TIMEOUT_MS')],
     ['For {}, you may repeat the call', setting('IDEMPOTENCY_TTL_MS')],
     ['after {} without use, and after {} at the latest', IDLE, LIFE],
     ['If port {} is taken', setting('PORT')],
@@ -83,7 +83,7 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
     ],
     ['10 sessions and {} events | {} | `npm run bench -- recovery`', 100_000, RECOVERY],
     [
-      'a worker is idle | {} | `npm run bench -- session-start`',
+      'an idle worker is ready | {} | `npm run bench -- session-start`',
       bench('session-start: the first of a new user: more than one in a session, p50'),
     ],
     [
