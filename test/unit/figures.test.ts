@@ -151,12 +151,12 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
       found('src/domain/egress.ts', /^const DEFAULT_PORTS.* = \[(\d+), \d+\]/m),
       found('src/domain/egress.ts', /^const DEFAULT_PORTS.* = \[\d+, (\d+)\]/m),
     ],
-    ['{} different hosts and ports in a minute', constant(EGRESS, 'MAX_ALLOWED_KEYS')],
+    ['{} different pairs of host and port in a minute', constant(EGRESS, 'MAX_ALLOWED_KEYS')],
     [
       'resolves only {} names at a time',
       constant('src/egress/createLookup.ts', 'SYSTEM.maxRunning'),
     ],
-    ['After {} refusals of a session', constant(EGRESS, 'MAX_REFUSED_KEYS')],
+    ['a session has at most {} different rows in a minute', constant(EGRESS, 'MAX_REFUSED_KEYS')],
   ],
   'docs/run/environments.md': [
     [
@@ -165,16 +165,16 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
       constant('src/service/sessions/validateOptions.ts', 'MAX_ENVIRONMENT_NAME_CHARS'),
     ],
     ['at most {} archives and {}.', constant(RECIPE, 'MAX_FILES'), constant(RECIPE, 'MAX_GIB')],
-    ['gives up after {} failures', constant('src/environments/upkeep.ts', 'MAX_FAILURES')],
+    ['After {} failures, the gateway', constant('src/environments/upkeep.ts', 'MAX_FAILURES')],
   ],
   'docs/run/forget.md': [
     ['for a minute or {}.', DAY],
-    ['outputs for {}, and', constant('src/events/outputs/freshOutputs.ts', 'MAX_AGE_MS')],
+    ['keep output for {}, and', constant('src/events/outputs/freshOutputs.ts', 'MAX_AGE_MS')],
   ],
   'docs/run/gateways.md': [
     ['Within {}, another gateway', TAKE_OVER],
     ['It ends within {}.', roundedUp(STOP)],
-    ['has not ended {} after SIGTERM', constant(SERVER, 'DRAIN_TIMEOUT_MS')],
+    ['{} after SIGTERM, the gateway', constant(SERVER, 'DRAIN_TIMEOUT_MS')],
   ],
   'docs/run/install.md': [
     [
@@ -189,7 +189,7 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
   'docs/run/isolation.md': [
     ['{} open files a process', constant(CONTAINER, 'MAX_OPEN_FILES')],
     [
-      '[{}](sizing.md#what-it-costs) | about {} more. The limit is {} higher',
+      '[{}](sizing.md#what-it-costs) | about {} more. The limit is raised by {}',
       IDLE_WORKER,
       constant(MACHINE, 'IDLE_GVISOR_MB'),
       SANDBOX_MEMORY,
@@ -217,7 +217,7 @@ const FIGURES: Readonly<Record<string, readonly Row[]>> = {
     ['- `keepalive {}`', atMost(constant(SERVER, 'KEEP_ALIVE_TIMEOUT_MS'))],
   ],
   'docs/run/service.md': [
-    ['A start with more than {} there', constant('src/postgres/server.ts', 'MAX_LOG_BYTES')],
+    ['If that file has more than {}', constant('src/postgres/server.ts', 'MAX_LOG_BYTES')],
   ],
   'docs/run/sizing.md': [
     ['| memory of an idle worker | {} | `npm run bench -- density`', IDLE_WORKER],

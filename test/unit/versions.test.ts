@@ -19,7 +19,7 @@ const VERSIONS: readonly (readonly [page: string, text: string])[] = [
     'docs/run/database.md',
     `Use version ${found('src/doctor/database.ts', /^const TESTED_MAJORS.* = \[\d+, (\d+)\]/m)} or ${found('src/doctor/database.ts', /^const TESTED_MAJORS.* = \[(\d+), \d+\]/m)}.`,
   ],
-  ['docs/run/database.md', `which is ${POSTGRES} now`],
+  ['docs/run/database.md', `\`pg_dump\` ${POSTGRES} or later`],
   ['docs/run/install.md', `./cellhouse-${version}.tgz`],
   ['docs/run/install.md', `cellhouse-worker-${version}.tar.gz`],
   ['docs/run/install.md', `**Node**: ${upTo(2, engines.node)} or later`],
