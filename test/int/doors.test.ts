@@ -355,7 +355,8 @@ describe('a WebSocket', () => {
     const { port, door, server, endings } = await start();
     const socket = connect(port, `/t/${MINE}/here`);
     const closing = closedWith(socket);
-    await until('it is open', async () => door.sockets.length === 1);
+    const isOpen = async () => door.sockets.length === 1 && socket.readyState === socket.OPEN;
+    await until('it is open on both sides', isOpen);
     if (cause === 'token') endings.mine?.end();
     if (cause === 'gateway') await server.close();
     if (cause === 'message') socket.send('x'.repeat(MAX_BODY_BYTES + 1));
